@@ -105,4 +105,5 @@ def _stacks(journal: Journal) -> Iterator[str]:
         if not dump.groups:
             yield f"threads of {service}: none is known as a request thread; all of them: {journal.path.parent / dump.file}"
         for group in sorted(dump.groups, key=lambda group: -group.count)[:MOST_GROUPS]:
-            yield f"threads of {service}: {group.count} at {' ← '.join(reversed(group.stack[-MOST_CALLS:]))}"
+            calls = " ← ".join(reversed(group.stack[-MOST_CALLS:]))
+            yield f"threads of {service}: {group.count} " + (f"at {calls}" if calls else "whose calls were not seen")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from testbed.experiments.trial import told
 from testbed.journal import evidence
-from testbed.journal.events import EvidenceTaken, Response
+from testbed.journal.events import EvidenceTaken, Response, Threads
 from testbed.journal.evidence import DatabaseSide, Evidence, Session
 from testbed.verdict import judge
 from testbed.verdict.result import Result
@@ -47,6 +47,14 @@ def test_requests_that_never_came_back_and_the_threads_at_the_last_dump_are_told
     assert " 0 never answered" not in found[2]
     assert "threads of cf-1: 4 at a.py:2 lookup_by_city ← main.py:1 main" in found
     assert not any("threads of kiosk" in line for line in found)
+
+
+def test_threads_whose_calls_no_dump_shows_are_told_as_such() -> None:
+    """And not as standing at nothing."""
+    night = hung_night()
+    dump = next(event for event in night.events if isinstance(event, Threads) and event.service == "cf-1")
+    night.events[night.events.index(dump)] = replace(dump, groups=tuple(replace(group, stack=()) for group in dump.groups))
+    assert "threads of cf-1: 4 whose calls were not seen" in lines(night)
 
 
 def test_sessions_are_counted_by_their_state_as_the_server_of_the_database_saw_them_last(tmp_path: Path) -> None:
